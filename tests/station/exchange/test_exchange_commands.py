@@ -46,6 +46,8 @@ def test_a_label_from_elsewhere_takes_its_frame_in_and_goes_out_again(
     }
     other = {**task, "data": {"image": "/x/cell-0000000009.png"}}
     given.write_text(json.dumps([task, other]))
+    assert main(["import", str(given), "--config", str(config)]) == 2
+    assert "name the person with --person" in capsys.readouterr().err
     assert main(["import", str(given), "--person", "anna", "--config", str(config)]) == 1
     told = capsys.readouterr()
     assert "1 labels taken, 0 known before, 1 refused" in told.out

@@ -10,6 +10,7 @@ import msgspec
 from saec.cli.options.settings_command import settings_command
 from saec.cli.station.config import EXAMPLE, named_file, station_settings
 from saec.cli.station.shell_actor import ROLE, ActionSettings, shell_actor
+from saec.errors import ConfigError
 from saec.settings import DataConfig
 from saec.settings.setting_fields import Argument, ExistingPath, Option
 
@@ -26,7 +27,7 @@ class LabelImportSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         labels: A JSON export of Label Studio, or a data set in any layout that `saec data check` reads.
-        person: Who gave the labels, where the file does not say it.
+        person: Who gave the labels, where the file does not say it. Each person counts as one opinion.
     """
 
     labels: Argument[ExistingPath]
@@ -69,20 +70,21 @@ def _imported(
     from saec.station.exchange.label_studio import is_label_studio, read_label_studio
     from saec.station.exchange.recorded_frames import recorded_frames
 
-    person = wish.person or shell_actor()
     studio = is_label_studio(wish.labels)
     labels = (
-        read_label_studio(wish.labels, person)
+        read_label_studio(wish.labels, wish.person)
         if studio
-        else dataset_labels(wish.labels, person, layout=layout)
+        else dataset_labels(wish.labels, wish.person, layout=layout)
     )
     given = list(labels)
+    if any(not label.person for label in given):
+        raise ConfigError("nobody is named who gave these labels", "name the person with --person")
     action = Action(
         actor=shell_actor(),
         role=ROLE,
         what=IMPORT,
         about=wish.labels.name,
-        after={"labels": len(given), "person": person},
+        after={"labels": len(given), "person": wish.person},
         reason=reason,
     )
     recorded = AuditLog(settings.station.data).recorded(action)
