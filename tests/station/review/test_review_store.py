@@ -242,6 +242,9 @@ class Review(RuleBasedStateMachine):
         import tempfile
 
         self.folder = tempfile.TemporaryDirectory()
+        secret = Path(self.folder.name) / "review" / "secret"
+        secret.parent.mkdir()
+        secret.write_bytes(bytes(32))  # a secret of its own for each run would make the runs differ
         self.clock = [1000.0]
         self.open()
         self.frames: dict[int, ReviewFrame] = {}
