@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
+from PIL.ExifTags import Base
 
 from saec.data.dataset import open_dataset
 from saec.errors import ReviewError
 from saec.station.audit.audit_log import AuditLog
 from saec.station.exchange.brush_runs import brush_mask
-from saec.station.exchange.exported_frames import LABELS_FILE, read_labels
+from saec.station.exchange.exported_frames import LABELS_FILE, ExportedLabel
 from saec.station.exchange.label_export import ExportForm, ExportQuery, export_labels
 from saec.station.exchange.label_import import LabelImport, dataset_labels, import_labels
 from saec.station.exchange.label_studio import CONFIG, TASKS, is_label_studio, read_label_studio
@@ -97,7 +99,8 @@ def test_mvtec_keeps_what_proves_apart_from_what_teaches(tmp_path: Path) -> None
     assert mask is not None
     assert np.array_equal(mask > 0, marked_pixels(BOX, WIDTH, HEIGHT))
     assert (tmp_path / "out-mvtec-taught-defects" / "stain" / "cell-0000000004.png").is_file()
-    told = {row.frame: row for row in read_labels(out / LABELS_FILE)}
+    rows = (out / LABELS_FILE).read_bytes().splitlines()
+    told = {row.frame: row for row in (msgspec.json.decode(row, type=ExportedLabel) for row in rows)}
     assert {frame: row.use for frame, row in told.items()} == {
         f"cell-{n:010d}": "prove" if n < 3 else "teach" for n in (1, 2, 3, 4)
     }
@@ -244,6 +247,17 @@ def test_what_is_refused_is_named_and_the_rest_is_taken(tmp_path: Path) -> None:
     assert (found.taken, found.known) == (1, 0)
     assert "no frame elsewhere-1" in found.refused[0]
     assert "you have answered cell-0000000001 already" in found.refused[1]
+
+
+def test_a_picture_is_measured_as_it_is_judged_turned_as_its_file_says(tmp_path: Path) -> None:
+    store = make(tmp_path)
+    turned = Pillow.new("RGB", (WIDTH, HEIGHT))
+    exif = turned.getexif()
+    exif[Base.Orientation] = 6
+    turned.save(store.folder / "images" / "2.png", exif=exif)
+    table = json.loads((export(store, tmp_path, "coco") / "test" / "_annotations.coco.json").read_text())
+    sizes = {image["id"]: (image["width"], image["height"]) for image in table["images"]}
+    assert sizes == {1: (WIDTH, HEIGHT), 2: (HEIGHT, WIDTH)}
 
 
 def test_an_export_never_overwrites(tmp_path: Path) -> None:

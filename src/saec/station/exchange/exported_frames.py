@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 
+from saec.data.images.pixels import decode_image
 from saec.data.items import stated_kind
-from saec.decoding import decode
-from saec.errors import ReviewError
+from saec.errors import ImageError, ReviewError
 from saec.station.review.place_masks import PlaceMask, marked_pixels
 from saec.station.review.review_records import ReviewedFrame
 from saec.station.review.review_store import ReviewStore
-from saec.texts import read_lines
 from saec.types import DEFECT, GOOD
 
 LABELS_FILE = "labels.jsonl"
@@ -99,9 +97,10 @@ def exported_frames(store: ReviewStore, frames: Iterator[ReviewedFrame]) -> Iter
     for reviewed in frames:
         if not reviewed.frame.image or not (picture := store.picture(reviewed.frame)).is_file():
             continue
-        image = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise ReviewError(f"{picture} is no picture", "restore the folder review from a backup")
+        try:
+            image = decode_image(picture.read_bytes(), name=str(picture))
+        except ImageError as e:
+            raise ReviewError(f"{picture} is no picture", "restore the folder review from a backup") from e
         yield ExportedFrame(reviewed, picture, image.shape[1], image.shape[0])
 
 
@@ -145,16 +144,3 @@ def exported_label(file: str, frame: ExportedFrame) -> ExportedLabel:
         verdict=_WORDS[kept.label],
         answers=answers,
     )
-
-
-def read_labels(path: Path) -> list[ExportedLabel]:
-    """The lines of a ``LABELS_FILE``.
-
-    Raises:
-        ReviewError: it is damaged.
-    """
-    try:
-        lines = read_lines(path, error=ReviewError)
-        return [decode(line, ExportedLabel) for line in lines if line.strip()]
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise ReviewError(f"{path} cannot be read: {e}", "export again") from e

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
@@ -18,6 +17,7 @@ from saec.settings import DataConfig
 from saec.station.review.place_checks import checked_place
 from saec.station.review.place_masks import mask_outlines
 from saec.station.review.review_lookup import find_picture, last_label
+from saec.station.review.review_pictures import upright_size
 from saec.station.review.review_records import MarkedPlace, ReviewAnswer, ReviewFrame
 from saec.station.review.review_store import ReviewStore
 from saec.types import DEFECT
@@ -69,18 +69,20 @@ def import_labels(
         origin: the file that they come from, as each record says it.
         admit: takes frames in that are not of the review yet.
     """
-    taken = known = 0
+    with store.transaction() as db:
+        newest = last_label(db)
+    taken, known = set[int](), 0
     refused: list[str] = []
     for label in labels:
         try:
             frame = _frame_of(store, label, admit)
-            with store.transaction() as db:
-                newest = last_label(db)
             given = store.answer(label.person, frame.seq, _within(store, frame, label.answer), origin)
-            taken, known = (taken + 1, known) if given.n > newest else (taken, known + 1)
+            known += given.n <= newest or given.n in taken
+            if given.n > newest:
+                taken.add(given.n)
         except SaecError as e:
             refused.append(f"{label.where}: {e.what}")
-    return LabelImport(taken=taken, known=known, refused=refused)
+    return LabelImport(taken=len(taken), known=known, refused=refused)
 
 
 def dataset_labels(root: Path, person: str, *, layout: str = DataConfig().layout) -> Iterator[GivenLabel]:
@@ -112,10 +114,11 @@ def dataset_labels(root: Path, person: str, *, layout: str = DataConfig().layout
 def _place(item: Item) -> MarkedPlace | None:
     if item.mask is None or item.label != DEFECT:
         return None
-    image = cv2.imread(str(item.path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
+    try:
+        width, height = upright_size(item.path)
+    except OSError:
         return None
-    marked = mask_pixels(item.mask, (image.shape[0], image.shape[1]))
+    marked = mask_pixels(item.mask, (height, width))
     outlines = mask_outlines(np.asarray(marked, np.bool_))
     return MarkedPlace(outlines=outlines) if outlines else None
 
@@ -130,8 +133,8 @@ def _within(store: ReviewStore, frame: ReviewFrame, answer: ReviewAnswer) -> Rev
     """An answer whose place lies in the picture."""
     if answer.place is None:
         return answer
-    image = cv2.imread(str(store.picture(frame)), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
+    try:
+        width, height = upright_size(store.picture(frame))
+    except OSError:
         return msgspec.structs.replace(answer, place=None)
-    place = checked_place(answer.place, image.shape[1], image.shape[0])
-    return msgspec.structs.replace(answer, place=place)
+    return msgspec.structs.replace(answer, place=checked_place(answer.place, width, height))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import quoteattr
 
 import msgspec
 
@@ -98,8 +99,6 @@ def _shapes(frame: ExportedFrame) -> Iterator[dict[str, Any]]:
 
 
 def _interface(kinds: list[str]) -> str:
-    from xml.sax.saxutils import quoteattr
-
     labels = "".join(f"<Label value={quoteattr(kind)}/>" for kind in kinds)
     choices = "".join(f"<Choice value={quoteattr(word)}/>" for word in _CHOICES.values())
     return (

@@ -126,9 +126,6 @@ class LineRunner:
             decode=decode_again,
         )
         codes = CodeReader(settings.code) if settings.code.formats else None
-        by_code = None
-        if codes is not None and choice is not None and settings.code.recipe:
-            by_code = CodeRecipes(codes, choice.book(settings.name), spool.parts.keep_recipe)
         tools = EdgeTools(
             spool=spool,
             arrivals=self._arrivals,
@@ -143,10 +140,17 @@ class LineRunner:
             decode=decode,
             retry=self._write_unwritten,
             codes=codes,
-            code_recipes=by_code,
+            code_recipes=self._code_recipes(codes),
             stopped=self._why_stopped,
         )
         self._edge = EdgeThread(settings, tools)
+
+    def _code_recipes(self, codes: CodeReader | None) -> CodeRecipes | None:
+        """What chooses recipes by codes, where the line asks for that."""
+        if codes is None or self._choice is None or not self.settings.code.recipe:
+            return None
+        book = self._choice.book(self.settings.name)
+        return CodeRecipes(codes, book, self._spool.parts.keep_recipe)
 
     def _new_dispatch(self, batch: int) -> Dispatch[Pending]:
         deadline = self.settings.deadline_s

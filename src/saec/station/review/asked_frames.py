@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saec.errors import ReviewError
 from saec.station.review.review_pictures import keep_picture
-from saec.station.review.review_records import ReviewFrame
+from saec.station.review.review_records import ReviewFrame, Use, Why
 from saec.station.review.review_store import ReviewStore
 from saec.station.storage.records import SpooledFrame
 from saec.station.storage.spool_reader import SpoolReader
@@ -30,7 +30,30 @@ def put_asked(store: ReviewStore, reader: SpoolReader, frame: SpooledFrame) -> R
         image = keep_picture(reader.folder / frame.image, store.folder, frame.seq)
     except FileNotFoundError as e:
         raise ReviewError(f"the picture of {frame.id} was deleted", _REMEDY) from e
-    asked = ReviewFrame(
+    asked = review_row(frame, image, verdict.label, verdict.decided_by, why="asked", use="teach")
+    return store.put(asked, frame.size)
+
+
+def review_row(
+    frame: SpooledFrame,
+    image: str,
+    label: int,
+    decided_by: str,
+    *,
+    why: Why,
+    use: Use,
+    probability: float | None = None,
+    worth: float = 0.0,
+) -> ReviewFrame:
+    """The row of a frame of the spool.
+
+    Args:
+        frame: the frame, whose verdict is final.
+        image: path of its picture in the review's folder; "" without one.
+        label, decided_by: those of its verdict.
+        why, use, probability, worth: see ``ReviewFrame``.
+    """
+    return ReviewFrame(
         seq=frame.seq,
         frame=frame.id,
         line=frame.line,
@@ -38,12 +61,11 @@ def put_asked(store: ReviewStore, reader: SpoolReader, frame: SpooledFrame) -> R
         image=image,
         part=frame.part,
         version=frame.version,
-        label=verdict.label,
-        decided_by=verdict.decided_by,
+        label=label,
+        decided_by=decided_by,
         accepted=frame.accepted,
-        why="asked",
-        probability=None,
-        worth=0.0,
-        use="teach",
+        why=why,
+        probability=probability,
+        worth=worth,
+        use=use,
     )
-    return store.put(asked, frame.size)

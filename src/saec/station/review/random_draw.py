@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from saec.errors import ReviewError
@@ -63,9 +64,8 @@ def draw_secret(folder: Path) -> bytes:
         partial.write_bytes(secrets.token_bytes(_BYTES))
         partial.chmod(0o600)
         try:
-            os.link(partial, path)  # of several that come at once, one wins
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):  # of several that come at once, one wins
+                os.link(partial, path)
         finally:
             partial.unlink()
     data = path.read_bytes()

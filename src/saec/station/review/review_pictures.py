@@ -7,6 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
+from PIL import Image as Pillow
+from PIL.ExifTags import Base
+
 from saec.station.storage.database.schema import sync_folder
 
 FOLDER = "images"
@@ -44,3 +47,14 @@ def keep_picture(source: Path, folder: Path, seq: int) -> str:
         partial.replace(target)
     sync_folder(target.parent)
     return name
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as a person sees it, turned as its file says.
+
+    Raises:
+        OSError: there is no such file, or it is none that can be opened.
+    """
+    with Pillow.open(path) as image:
+        turned = image.getexif().get(Base.Orientation, 1) >= 5
+        return (image.height, image.width) if turned else (image.width, image.height)

@@ -12,10 +12,13 @@ from saec.station.review.review_records import ReviewFrame, ReviewTask
 TURNS = 2
 """Every so many-th new frame of a line is a random one, while any waits."""
 
+_LINES = "(line = :line OR (:line IS NULL AND line NOT IN (SELECT line FROM retired)))"
+"""One line, or all that the settings still have."""
+
 _FREE = (
     "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = frames.seq AND person <> :person) "
     "AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.seq = frames.seq AND person = :person "
-    "AND withdrawn IS NULL) AND (line = :line OR (:line IS NULL AND line NOT IN (SELECT line FROM retired)))"
+    f"AND withdrawn IS NULL) AND {_LINES}"
 )
 _DRAWN = "CAST(accepted / 86400 AS INTEGER) DESC, mixed, seq"
 """The newest day first, as it is how the line does now that people want to know; within a day by chance."""
@@ -71,8 +74,7 @@ def lend_frame(db: sqlite3.Connection, person: str, seq: int, now: float, lease_
 def next_reasons(db: sqlite3.Connection, line: str | None, most: int) -> dict[str, int]:
     """What the next frames of a line, or of all, are for, and how many; "second" for second opinions."""
     about = {"line": line, "most": most}
-    lines = "(line = :line OR (:line IS NULL AND line NOT IN (SELECT line FROM retired)))"
-    waits = f"FROM frames WHERE image <> '' AND {lines} AND state = "
+    waits = f"FROM frames WHERE image <> '' AND {_LINES} AND state = "
     ((second,),) = db.execute(f"SELECT COUNT(*) {waits}'second'", about).fetchall()
     ((random,),) = db.execute(f"SELECT COUNT(*) {waits}'waiting' AND why = 'random'", about).fetchall()
     ordered = f"SELECT why {waits}'waiting' AND why <> 'random' ORDER BY {_ORDERED} LIMIT :most"

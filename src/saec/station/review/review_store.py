@@ -268,12 +268,14 @@ class ReviewStore:
             f"{''.join(f' AND {sql}' for sql in given)} ORDER BY accepted, seq",
             list(given.values()),
         )
-        for row in rows:
-            frame = frame_row(row)
-            labels = self._labels("labels.seq = ? AND withdrawn IS NULL", (frame.seq,))
-            found = reviewed_frame(frame, labels)
-            if labels and (found.settled is not None or not settled_only):
-                yield found
+        answers: dict[int, list[Label]] = {}
+        for label in self._labels(" AND ".join(["withdrawn IS NULL", *given]), list(given.values())):
+            answers.setdefault(label.seq, []).append(label)
+        for frame in map(frame_row, rows):
+            if labels := answers.get(frame.seq):
+                found = reviewed_frame(frame, labels)
+                if found.settled is not None or not settled_only:
+                    yield found
 
     def labels(
         self, person: str | None = None, line: str | None = None, most: int = 20, *, withdrawn: bool = False
@@ -345,9 +347,8 @@ class ReviewStore:
             ReviewError: it is not kept any more.
         """
         if not frame.image:
-            raise ReviewError(
-                f"the picture of {frame.frame} is not kept any more", "go on with another frame"
-            )
+            what = f"the picture of {frame.frame} is not kept any more"
+            raise ReviewError(what, "go on with another frame")
         return self.folder / frame.image
 
     # what pictures are for

@@ -12,9 +12,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from saec.station.page.page_visit import LARGEST_FORM
-from saec.station.page.views.review.review_cards import browser_picture, upright_size
+from saec.station.page.views.review.review_cards import browser_picture
 from saec.station.people.roles import Role
 from saec.station.review.place_checks import MOST_POINTS
+from saec.station.review.review_pictures import upright_size
 from saec.station.review.review_records import ReviewAnswer
 from tests.station.page.page_fakes import PageBench, as_role
 from tests.station.page.review.review_bench import add_review

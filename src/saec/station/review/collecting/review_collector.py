@@ -18,6 +18,7 @@ import structlog
 from saec.errors import ReviewError, SpoolError
 from saec.profile import Calibration
 from saec.schedule.review_order.label_worth import LabelFacts, label_facts, label_worth
+from saec.station.review.asked_frames import review_row
 from saec.station.review.collecting.kept_calibrations import KeptCalibrations
 from saec.station.review.collecting.ordered_choice import encoded_facts, likely_best, order_waiting
 from saec.station.review.collecting.population import add_offered, mark_counted, uncounted
@@ -30,7 +31,7 @@ from saec.station.review.collecting.review_upkeep import (
 from saec.station.review.picture_uses import stated_use
 from saec.station.review.random_draw import stratum_of
 from saec.station.review.review_pictures import keep_picture
-from saec.station.review.review_records import ReviewFrame, ReviewState, Use, Why
+from saec.station.review.review_records import ReviewFrame, ReviewState
 from saec.station.review.review_settings import ReviewSettings
 from saec.station.review.review_store import ReviewStore
 from saec.station.storage.frame_search import FoundFrame
@@ -201,7 +202,15 @@ class ReviewCollector:
                 batch.drawn[one.seq] = None
                 if (frame := self._spool.frame(one.seq)) is not None:
                     image = self._keep(store, frame)
-                    row = _row(frame, one, image, "random", "prove", probability=probability)
+                    row = review_row(
+                        frame,
+                        image,
+                        one.label or 0,
+                        one.decided_by,
+                        why="random",
+                        use="prove",
+                        probability=probability,
+                    )
                     batch.drawn[one.seq] = (row, frame.size)
             elif self._settings.ordered and (facts := self._facts(one)) is not None:
                 others.setdefault(one.line, []).append((one, facts))
@@ -224,7 +233,15 @@ class ReviewCollector:
                 continue
             if image := self._keep(store, frame):
                 worth = label_worth(facts)
-                row = _row(frame, one, image, worth.why, "teach", worth=worth.worth)
+                row = review_row(
+                    frame,
+                    image,
+                    one.label or 0,
+                    one.decided_by,
+                    why=worth.why,
+                    use="teach",
+                    worth=worth.worth,
+                )
                 batch.rows[one.seq], kept[one.seq] = (row, frame.size), facts
         return kept
 
@@ -337,34 +354,6 @@ class ReviewCollector:
             log.error("review", error=text)
             self._alarm("review", text, "review")
         self._complaints[about] = text
-
-
-def _row(
-    frame: SpooledFrame,
-    verdict: FoundFrame,
-    image: str,
-    why: Why,
-    use: Use,
-    *,
-    probability: float | None = None,
-    worth: float = 0.0,
-) -> ReviewFrame:
-    return ReviewFrame(
-        seq=frame.seq,
-        frame=frame.id,
-        line=frame.line,
-        sha256=frame.sha256,
-        image=image,
-        part=frame.part,
-        version=verdict.version,
-        label=verdict.label or 0,
-        decided_by=verdict.decided_by,
-        accepted=frame.accepted,
-        why=why,
-        probability=probability,
-        worth=worth,
-        use=use,
-    )
 
 
 def _may_count(one: FoundFrame, ignored: int) -> bool:

@@ -77,8 +77,7 @@ def ask_again(tools: PageTools, visit: Visit) -> Response:
 
 
 def _reviewed(tools: PageTools, lines: list[str]) -> Iterator[ReviewedFrame]:
-    every = chain.from_iterable(tools.review.reviewed(line) for line in lines)
-    return (one for one in every if one.labels)
+    return chain.from_iterable(tools.review.reviewed(line) for line in lines)
 
 
 LABEL_ROUTES = (

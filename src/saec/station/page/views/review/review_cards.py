@@ -59,20 +59,6 @@ def kinds_of(tools: PageTools, line: str) -> list[str]:
     return [*known, *(kind for kind in tools.review.kinds(line) if kind not in known)]
 
 
-def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture as a person sees it, turned as its file says.
-
-    Raises:
-        OSError: there is no such file, or it is none that can be opened.
-    """
-    from PIL import Image as Pillow
-    from PIL.ExifTags import Base
-
-    with Pillow.open(path) as image:
-        turned = image.getexif().get(Base.Orientation, 1) >= 5
-        return (image.height, image.width) if turned else (image.width, image.height)
-
-
 def browser_picture(path: Path) -> tuple[bytes, str]:
     """A picture that a browser shows, and its media type.
 

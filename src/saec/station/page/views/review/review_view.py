@@ -15,11 +15,12 @@ from saec.station.page.page_view import PageRoute, PageView
 from saec.station.page.page_visit import Visit
 from saec.station.page.views.review.answer_form import answered_frame, read_answer
 from saec.station.page.views.review.label_routes import LABEL_ROUTES
-from saec.station.page.views.review.review_cards import browser_picture, review_cards, upright_size
+from saec.station.page.views.review.review_cards import browser_picture, review_cards
 from saec.station.page.views.review.review_progress import review_progress
 from saec.station.page.words.languages import msgid
 from saec.station.people.route_roles import is_allowed
 from saec.station.review.place_checks import checked_place
+from saec.station.review.review_pictures import upright_size
 from saec.station.review.review_records import ReviewAnswer, ReviewFrame, ReviewTask
 from saec.texts import whole_number
 
